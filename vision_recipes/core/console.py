@@ -31,23 +31,31 @@ class World:
 def this_world() -> World:
     """Which process this is, by the environment variables of `torchrun`.
 
-    Raises `VisionRecipesError` where `RANK` does not lie below `WORLD_SIZE`, or one is no whole number.
+    Raises `VisionRecipesError` where `RANK` does not lie below `WORLD_SIZE`, or one is no whole number; so
+    for `LOCAL_RANK` and `LOCAL_WORLD_SIZE`.
     """
-    rank, size = os.environ.get('RANK', ''), os.environ.get('WORLD_SIZE', '')
-    if not size:
+    if not os.environ.get('WORLD_SIZE'):
         return World()  # not started by torchrun: one process
+    return World(*_rank_and_size('RANK', 'WORLD_SIZE'), *_rank_and_size('LOCAL_RANK', 'LOCAL_WORLD_SIZE'))
+
+# %% ../../nbs/core/02_console.ipynb #1d772a3f
+def _rank_and_size(
+    rank_name: str,  # Of an environment variable, whose value counts as 0 where it is empty
+    size_name: str,  # As 1; some launchers do not set `LOCAL_WORLD_SIZE`, then any rank is taken
+) -> tuple[int, int]:
+    "A rank and the number of processes. Raises `VisionRecipesError`, see `this_world`"
+    rank, size = os.environ.get(rank_name, ''), os.environ.get(size_name, '')
     try:
-        local_rank = int(os.environ.get('LOCAL_RANK') or 0)
-        local_size = int(os.environ.get('LOCAL_WORLD_SIZE') or 1)
-        world = World(int(rank or 0), int(size), local_rank, local_size)
+        numbers = int(rank or 0), int(size or 1)
+        fits = 0 <= numbers[0] and (not size or numbers[0] < numbers[1])
     except ValueError:  # one is no number
-        world = World(rank=-1)  # refused below
-    if not 0 <= world.rank < world.size:
+        fits = False
+    if not fits:
         raise VisionRecipesError(
-            f'The environment says RANK={rank} of WORLD_SIZE={size}, which cannot be. '
-            'torchrun sets both; for a training in one process, unset them.'
+            f'The environment says {rank_name}={rank} of {size_name}={size}, which cannot be. '
+            'torchrun sets both; for a training in one process, unset WORLD_SIZE.'
         )
-    return world
+    return numbers
 
 # %% ../../nbs/core/02_console.ipynb #27598567
 _write_error: list[str] = []  # The cause of the first failed write, such as a full disk; empty: none failed

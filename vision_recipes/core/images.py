@@ -86,9 +86,9 @@ def walk_files(
 ) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Each folder, the names of its files, and the names in it that `is_left_behind` excludes.
 
-    Links are followed, but not to a folder above or one that was visited, so that no loop is endless. Two
-    names in one folder for the same place are both entered. An unreadable folder is an error, not an empty
-    one.
+    Folders come in the order of their names, so what a link leads to is the same on every system. Links are
+    followed, but not to a folder above or one that was visited, so that no loop is endless. Two names in one
+    folder for the same place are both entered. An unreadable folder is an error, not an empty one.
     """
     real = Path(os.path.realpath(folder))
     visited = {str(real), *map(str, real.parents)}  # a link to a folder above would lead back, too
@@ -97,7 +97,7 @@ def walk_files(
         left_behind = [name for name in (*folders, *names) if is_left_behind(name)]
         names = [name for name in names if not is_left_behind(name)] if left_behind else names
         yield Path(here), names, left_behind
-        inside = [name for name in folders if not is_left_behind(name)] if recursive else []
+        inside = sorted(name for name in folders if not is_left_behind(name)) if recursive else []
         # `os.walk` enters what is left in this list
         folders[:] = [name for name in inside if os.path.realpath(os.path.join(here, name)) not in visited]
 
@@ -324,18 +324,15 @@ def _register_heif() -> bool:
 
 # %% ../../nbs/core/06_images.ipynb #73129f40
 def _to_rgb(im: Image.Image) -> Image.Image:
-    """Convert an image to RGB; what is transparent lies on white, but for a colour named so in an RGB file.
+    """Convert an image to RGB; what is transparent lies on white.
 
     Raises `ImageError` for pixels of 32 bits: floats, and integers beyond 16 bits.
     """
-    if im.mode == 'RGB':
+    # a PNG without an alpha channel may name one colour or grey value that is transparent
+    if im.mode == 'RGB' and 'transparency' not in im.info:
         return im
-    if im.mode.startswith('I'):  # 16 bits a pixel; 'I' is what some decoders give for them
-        a = np.asarray(im).astype(np.int64)
-        if a.size and (a.min() < 0 or a.max() > 65535):
-            raise ImageError('32-bit integer pixels outside 0-65535: convert the image to 8 or 16 bits')
-        a = (a * 255 + 32767) // 65535  # 16 to 8 bits, rounded to the nearest
-        return Image.fromarray(a.astype(np.uint8)).convert('RGB')
+    if im.mode.startswith('I'):
+        return _rgb_of_16_bits(im)
     if im.mode == 'F':
         raise ImageError(
             '32-bit float pixels, and nothing says which number is white: convert the image to 8 or 16 bits'
@@ -344,6 +341,19 @@ def _to_rgb(im: Image.Image) -> Image.Image:
         im = im.convert('RGBA')
         return Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im).convert('RGB')
     return im.convert('RGB')
+
+
+def _rgb_of_16_bits(
+    im: Image.Image,  # Grey, 16 bits a pixel; some decoders give the mode `I` for them
+) -> Image.Image:
+    "Scale 0-65535 to 0-255, rounded to the nearest. Raises `ImageError` for numbers outside"
+    a = np.asarray(im).astype(np.int64)
+    if a.size and (a.min() < 0 or a.max() > 65535):
+        raise ImageError('32-bit integer pixels outside 0-65535: convert the image to 8 or 16 bits')
+    scaled = (a * 255 + 32767) // 65535
+    if 'transparency' in im.info:
+        scaled[a == im.info['transparency']] = 255
+    return Image.fromarray(scaled.astype(np.uint8)).convert('RGB')
 
 # %% ../../nbs/core/06_images.ipynb #79dd4edb
 def _from_array(
@@ -441,12 +451,14 @@ def _draft_jpeg(im: Image.Image, at_least: int) -> int:  # k, which is 1, 2, 4 o
 
 # %% ../../nbs/core/06_images.ipynb #76d60f48
 def open_raw(
-    source: Any,  # As for `open_image`, but no array
+    source: Any,  # As for `open_image`
 ) -> Image.Image:
     """Decode an image as it is, not converted: for images that are no photographs, such as masks.
 
     Nor is it turned, except for a TIFF, which Pillow turns. Raises `ImageError`.
     """
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
     with _image_errors(source):
         im = _open(source)
         im.load()

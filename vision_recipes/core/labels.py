@@ -83,7 +83,7 @@ def _check_classes(labels: LabelMap):
     if doubles:
         raise VisionRecipesError(f'Class names must differ, but these stand twice: {", ".join(doubles)}.')
     ids = labels.source_ids
-    if ids is not None and len(set(ids)) != len(labels.names):
+    if ids is not None and not len(set(ids)) == len(ids) == len(labels.names):
         raise VisionRecipesError(
             f'{len(labels.names)} class names need as many different source ids, but got {ids}.'
         )

@@ -264,20 +264,20 @@ _LEAST_SIDE = 8
 def points_boxes(
     keypoints: np.ndarray,  # (N, K, 3) x, y in pixels, and 0 absent, 1 hidden, 2 visible
     margin: float,  # Added on each side, as a fraction of the longer side of the points' extent
-    # (N, 2) of the image each is in, pixels: boxes are cut at its edges; None, or 0 for all: unknown
+    # (N, 2) of the image each is in, pixels: boxes are cut at its edges; 0, or None for all: unknown
     sizes_wh: np.ndarray | None = None,
 ) -> np.ndarray:  # (N, 4) float32 XYXY, pixels; zeros for an object without any point
     """Boxes around the points that are present.
 
     A side has 8 pixels at least, before it is cut. A single point gets a box of the median size of the other
-    objects, relative to its image. Where no other object has an extent, it gets a box of 8 pixels.
+    objects, relative to its image; in pixels where the size of its image, or of all others, is unknown.
+    Where no other object has an extent, it gets a box of 8 pixels.
     """
     present = keypoints[..., 2] > 0  # (N, K)
     low, high = _corners_of_points(keypoints[..., :2].astype(np.float64), present)
     sizes_wh = np.zeros_like(low) if sizes_wh is None else np.asarray(sizes_wh, float)
     has_size = (sizes_wh > 0).all(1)
-    longer_sides = np.where(has_size, sizes_wh.max(1), 1.0)  # 1 leaves sizes in pixels, see `_margins(...)`
-    pad = _margins(low, high, margin, longer_sides) * present.any(1)
+    pad = _margins(low, high, margin, np.where(has_size, sizes_wh.max(1), 0)) * present.any(1)
     boxes = np.concatenate([low - pad[:, None], high + pad[:, None]], 1)
     clipped = np.clip(boxes, 0, np.tile(sizes_wh, 2))
     return np.where(has_size[:, None], clipped, boxes).astype(np.float32)
@@ -300,16 +300,22 @@ def _margins(
     low: np.ndarray,  # (N, 2) corners of the points' extent
     high: np.ndarray,
     margin: float,  # As for `points_boxes`: a fraction of the longer side of the extent
-    longer_sides: np.ndarray,  # (N,) of the images, pixels; 1 where unknown
+    longer_sides: np.ndarray,  # (N,) of the images, pixels; 0 where unknown
 ) -> np.ndarray:  # (N,) pixels
     "What is added to the extent of the points on each side"
     extent = (high - low).max(1)
     # each side of a box is at least `_LEAST_SIDE`, also where all points lie on a line. The margin
     # of an object without points is dropped by the caller
     pad = np.maximum(margin * extent, (_LEAST_SIDE - (high - low).min(1)) / 2)
-    is_single, has_extent = extent == 0, extent > 0
-    if is_single.any() and has_extent.any():
-        # a single point is taken for the middle of an extent of the median size, relative to its image
-        median_extent = np.median(extent[has_extent] / longer_sides[has_extent])
-        pad[is_single] = np.maximum((margin + 0.5) * median_extent * longer_sides[is_single], _LEAST_SIDE / 2)
-    return pad
+    # a single point is taken for the middle of an extent of the median size
+    pad_of_single = np.maximum((margin + 0.5) * _median_extents(extent, longer_sides), _LEAST_SIDE / 2)
+    return np.where(extent == 0, pad_of_single, pad)
+
+
+def _median_extents(extent: np.ndarray, longer_sides: np.ndarray) -> np.ndarray:  # (N,) pixels, each
+    "The median of the extents above 0, relative to the image of each object where that can be; 0: none"
+    has_extent, has_size = extent > 0, longer_sides > 0
+    in_pixels = np.median(extent[has_extent]) if has_extent.any() else 0.0
+    both = has_extent & has_size
+    relative = np.median(extent[both] / longer_sides[both]) if both.any() else 0.0
+    return np.where(has_size & both.any(), relative * longer_sides, in_pixels)

@@ -70,9 +70,9 @@ def _empty(n: int) -> Acts:  # Of n images, in which nothing is done
 
 
 def drawing_acts(anns: Annotations) -> Acts:
-    "What a person does who draws all labels, crowds too, by hand: of images of one class, names each"
+    "What a person does who draws all labels but crowds by hand: of images of one class, names each"
     acts = _empty(len(anns))
-    acts.draw[:] = anns.class_ids.counts
+    acts.draw[:] = [len(anns.objects_of(i)) for i in range(len(anns))]
     return acts
 
 # %% ../../nbs/metrics/22_clicks.ipynb #c11c0010
@@ -107,7 +107,7 @@ def correction_acts(
     good: float = _GOOD,  # Overlap from which on a box is accepted, 0 to 1
     near: float = _NEAR,  # Overlap from which on a box is moved; below, it is rejected, and a new one drawn
 ) -> Acts:
-    """What a person does to turn drafts into labels.
+    """What a person does to turn drafts into labels, without crowds.
 
     Raises `VisionRecipesError` for masks, keypoints and several labels an image, whose costs are not known,
     and where predictions do not fit the annotations.

@@ -49,7 +49,7 @@ def effective_size(
         return 1.0, n_clusters  # one cluster shows no variance
     if score in (0.0, 1.0):
         # no variance either, so that of clusters with the correlation `alike` (design effect; Kish 1965)
-        return n_trials / (1 + (n_trials / n_clusters - 1) * alike), n_clusters
+        return n_trials / (1 + max(0.0, n_trials / n_clusters - 1) * alike), n_clusters
     residuals = np.bincount(ids, hits - score * trials)
     variance = n_clusters / (n_clusters - 1) * (residuals**2).sum() / n_trials**2
     # n independent trials have the variance p (1 - p) / n; 1e-12 where all clusters score the same

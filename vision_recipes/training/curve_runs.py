@@ -160,6 +160,7 @@ def _untold(task: Task, anns: Annotations, reason: str) -> LearningCurve:
 # Settings that may differ when a curve goes on: they hardly change a result, and no part has `patience`
 _FREE = ('workers', 'device', 'cache_mb', 'save_minutes', 'unreadable', 'log', 'patience')
 PLAN_FORMAT = 1  # Of `plan.json`
+_PLAN_PARTS = {'settings': dict, 'fit': dict, 'fractions': list}  # What every plan has, and its type
 
 
 def curve_plan(
@@ -171,6 +172,7 @@ def curve_plan(
 ) -> dict:  # For JSON
     "What a curve is of: task, settings, images (by fingerprint), groups (by a hash of their names), parts"
     groups = '\n'.join(sorted(set(anns.groups))) if anns.has_groups else ''
+    groups = groups.encode('utf-8', 'surrogateescape')  # names of folders may hold bytes that are not UTF-8
     return {
         'format': PLAN_FORMAT,
         'task': task.task,
@@ -180,11 +182,11 @@ def curve_plan(
         'seeds': seeds,
         'classes': list(anns.class_names),
         'images': anns.fingerprint(),
-        'groups': hashlib.sha256(groups.encode()).hexdigest()[:16] if groups else '',
+        'groups': hashlib.sha256(groups).hexdigest()[:16] if groups else '',
         'group_rule': anns.group_rule or '',
     }
 
-
+# %% ../../nbs/training/13_curve_runs.ipynb #228873e8
 def read_plan(
     out: str | Path,  # A folder
 ) -> dict | None:  # As from `curve_plan`; None: it holds no curve
@@ -193,7 +195,8 @@ def read_plan(
     if not file.is_file():
         return None
     plan = read_json(file)
-    if not isinstance(plan, dict) or plan.get('format') != PLAN_FORMAT or 'fractions' not in plan:
+    is_plan = isinstance(plan, dict) and plan.get('format') == PLAN_FORMAT
+    if not is_plan or any(not isinstance(plan.get(name), kind) for name, kind in _PLAN_PARTS.items()):
         raise VisionRecipesError(f'{file}: is no plan of a learning curve. Choose another folder.')
     return plan
 

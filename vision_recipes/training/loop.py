@@ -85,7 +85,7 @@ def stoppable() -> Iterator[threading.Event]:
     """Within this context Ctrl-C, or a scheduler's SIGTERM, sets a flag instead of ending the process.
 
     So a step is finished before training stops. A second signal breaks off at once, by `KeyboardInterrupt`.
-    Gives the flag.
+    Gives the flag. A handler that a program around Python has set stays: it could not be put back.
     """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -97,7 +97,10 @@ def stoppable() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         stop.set()
 
-    previous = {s: signal.signal(s, request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    previous = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    previous = {s: handler for s, handler in previous.items() if handler is not None}  # None: not Python's
+    for s in previous:
+        signal.signal(s, request_stop)
     try:
         yield stop
     finally:
@@ -111,7 +114,10 @@ def train_batch(
     anns: Annotations,  # Training images; an error names those of the batch
     is_step: bool,  # Whether the optimiser makes a step after this batch
 ) -> dict[str, float]:  # Each loss by name, of the whole batch
-    "Forward, backward, and a step of the optimiser when `is_step`"
+    """Forward, backward, and a step of the optimiser when `is_step`.
+
+    A last step of an epoch that has fewer batches than `accumulate` gets a smaller gradient in proportion.
+    """
     # kept until the step: to compute the batches again where memory runs out, or a loss is not finite
     t.since_step.append((batch, random_state(t.device)))
 
@@ -806,14 +812,16 @@ LEAST_GAIN = 1e-4  # Share by which a validation loss must fall to count as lowe
 def _is_best(t: Trainer, score: float | None, loss: float) -> bool:  # Both of the validation images
     """A higher score, or the same with a clearly lower loss, where the loss is finite.
 
-    Also the first epoch, and each without validation, whatever the loss.
+    A score of NaN, where nothing could be scored, is below all others. The first epoch is the best so far,
+    and so is each without validation, whatever the loss.
     """
     if t.progress.best is None:
         return True
     if not math.isfinite(loss):
         return False
-    if score != t.progress.best:
-        return score > t.progress.best
+    score, best = (-math.inf if math.isnan(value) else value for value in (score, t.progress.best))
+    if score != best:
+        return score > best
     return loss < t.progress.best_loss * (1 - LEAST_GAIN)
 
 # %% ../../nbs/training/05_loop.ipynb #8f813ea1

@@ -95,7 +95,8 @@ class Proposals(NamedTuple):
     boxes: np.ndarray  # (n, 4) float32 XYXY, pixels of the network's image
     objectness: np.ndarray  # (n,) float32, 0 to 1
     overlap: np.ndarray  # (n,) largest IoU with an annotated object; 0 where there is none
-    object: np.ndarray  # (n,) int64, the object with this overlap; -1 where none has at least `min_overlap`
+    # (n,) int64, the object with this overlap; -1 where that is 0, or below `min_overlap`
+    object: np.ndarray
     n_all: int  # How many the network proposes
 
 
@@ -104,7 +105,7 @@ def best_proposals(
     source: SourceImage,  # Annotations, an image, or its path
     i: int = 0,  # Which image of the annotations
     n: int = 50,  # How many
-    min_overlap: float = 0.5,  # IoU from which a proposal matches an object
+    min_overlap: float = 0.5,  # IoU from which a proposal matches an object; 0: any overlap does
 ) -> Proposals:
     """The regions with the highest objectness, and which annotated objects they match.
 
@@ -123,7 +124,7 @@ def _best_proposals(task: RcnnTask, model: RCNN, seen: FigureImage, n: int, min_
     iou = iou_matrix(best, seen.boxes[0].numpy())  # (n, G)
     iou = np.concatenate([iou, np.zeros((len(best), 1))], 1)  # so that there is a largest one
     overlap = iou.max(1)
-    matched = np.where(overlap >= min_overlap, iou.argmax(1), -1)
+    matched = np.where((overlap > 0) & (overlap >= min_overlap), iou.argmax(1), -1)
     return Proposals(best, objectness[0][:n].cpu().numpy(), overlap, matched, len(boxes[0]))
 
 # %% ../../../nbs/models/rcnn/07_figures.ipynb #d2caf997
@@ -132,7 +133,7 @@ def show_proposals(
     source: SourceImage,  # Annotations, an image, or its path
     i: int = 0,  # Which image of the annotations
     n: int = 50,  # How many
-    min_overlap: float = 0.5,  # IoU from which a proposal matches an object
+    min_overlap: float = 0.5,  # IoU from which a proposal matches an object; 0: any overlap does
 ) -> Image.Image:
     """Draw the best proposals, coloured by objectness, and of an annotated image those that match an object.
 

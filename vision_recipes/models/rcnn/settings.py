@@ -56,7 +56,7 @@ class RcnnSettings(Settings):
         if self.size % 32:
             below = self.size // 32 * 32
             raise VisionRecipesError(
-                'size must be a multiple of 32 for an R-CNN, whose coarsest cells have 32 pixels, but got '
+                'size must be a multiple of 32 for an R-CNN, whose backbone halves it five times, but got '
                 f'{self.size}. The nearest are {below} and {below + 32}.'
             )
 

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Sequence
 from urllib.parse import urlsplit
-from urllib.request import getproxies
+from urllib.request import getproxies, proxy_bypass
 import numpy as np
 import torch
 from torch import nn, Tensor
@@ -107,13 +107,19 @@ def hub_or_cache(
     from huggingface_hub import constants
 
     # behind a proxy only a real request can tell
-    answers = bool(getproxies()) or _accepts_connection(constants.ENDPOINT, timeout)
+    answers = _is_behind_proxy(constants.ENDPOINT) or _accepts_connection(constants.ENDPOINT, timeout)
     before = constants.HF_HUB_OFFLINE
     constants.HF_HUB_OFFLINE = before or not answers
     try:
         yield answers
     finally:
         constants.HF_HUB_OFFLINE = before
+
+
+def _is_behind_proxy(address: str) -> bool:
+    "Whether a URL is asked for through a proxy: there is one for its scheme or for all, and no exception"
+    url, proxies = urlsplit(address), getproxies()
+    return (url.scheme in proxies or 'all' in proxies) and not proxy_bypass(url.netloc)
 
 
 def _accepts_connection(address: str, timeout: float) -> bool:
@@ -227,8 +233,9 @@ def _with_published(name: str, labels: LabelMap, kwargs: dict) -> nn.Module:
     import timm
 
     names = imagenet_names(name)
-    # all classes in this order, or none of them: timm itself loads the head if it has as many rows, else not
-    if labels.names == names or max(match_classes(labels.names, names)) < 0:
+    # timm itself loads the head where it has as many rows, whatever they stand for, else not
+    knows_none = max(match_classes(labels.names, names)) < 0
+    if labels.names == names or (knows_none and len(labels) != len(names)):
         return timm.create_model(name, pretrained=True, **kwargs)
     published = timm.create_model(name, pretrained=True, **{**kwargs, 'num_classes': len(names)})
     model = timm.create_model(name, **kwargs)
@@ -322,16 +329,25 @@ def recognised(cls: Classification, file, state):  # As `Task.recognised`
 
     Raises `VisionRecipesError` for classes that nobody knows, and for a model's name before an unknown tag.
     """
-    model = _model_named_by(file)
-    heads = [f'{layer}.weight' for layer in _layer_names(_config(model).classifier)] if model else []
+    model = _model_named_by(file) or ''
+    name, _, tag = model.partition('.')
+    heads = [f'{layer}.weight' for layer in _layer_names(_config(name).classifier)] if name else []
     if not any(head in state for head in heads):
         return None
+    try:
+        _config(model)
+    except VisionRecipesError as e:
+        raise VisionRecipesError(
+            f'{file}: timm has no weights {tag!r} of {name}, so how they want their images is not known. '
+            f'Put a tag of timm in its place (`model_table("{name}*")` lists them), or leave it out: '
+            f'{name}{file.suffix} gets the usual preprocessing of {name}.'
+        ) from e
     if not _classes_of_weights(file, model, state):
         raise unknown_classes(file, len(state[heads[0]]))
     settings, labels = cls.published(f'timm/{model}')
     return {**settings, 'weights': str(file)}, labels
 
-
+# %% ../../../nbs/models/timm_classifier/02_task.ipynb #16e9b58c
 def _model_named_by(file: Path) -> str | None:
     "The model of timm that a file's name begins with, and what may be its tag; None where there is none"
     models = timm_model_names()

@@ -19,6 +19,7 @@ YOLOX_MODELS = ('yolox_nano', 'yolox_tiny', 'yolox_s', 'yolox_m', 'yolox_l', 'yo
 
 # `auto`, or a key of `yolox.weights.CONTRACTS`, which is not imported here
 _PREPROCESSING = ('auto', 'megvii', 'megvii_legacy', 'mmdet', 'cjm', 'cjm_half', 'scratch')
+_SIZES = (64, 2048)  # The least and the most of the square's side, pixels; also with `multi_scale`
 
 # %% ../../../nbs/models/yolox/01_settings.ipynb #d7b5ed26
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class YoloxSettings(Settings):
     "Settings of a YOLOX detector"
 
     model: str = setting('yolox_tiny', 'size of the network', choices=YOLOX_MODELS)
-    size: int = setting(384, 'side of the square the image fits into, pixels; a multiple of 32', 64, 2048)
+    size: int = setting(384, 'side of the square the image fits into, pixels; a multiple of 32', *_SIZES)
     weights: str = setting(
         'pretrained',
         "pretrained: the original's, an error where they cannot be fetched; try: "
@@ -64,7 +65,7 @@ class YoloxSettings(Settings):
 # %% ../../../nbs/models/yolox/01_settings.ipynb #34e2e24d
 @patch
 def _check_sizes(self: YoloxSettings):
-    "Refuse tiles that are too small, sizes that are no multiple of 32, and training sizes below 64 pixels"
+    "Refuse too small tiles, sizes that are no multiple of 32, and training sizes beyond those of `size`"
     check_tile_crop(self.tile_crop)
     if self.size % 32:
         below = self.size // 32 * 32
@@ -72,11 +73,16 @@ def _check_sizes(self: YoloxSettings):
             'size must be a multiple of 32 for YOLOX, whose coarsest cells have 32 pixels, but got '
             f'{self.size}. The nearest are {below} and {below + 32}.'
         )
-    smallest = self.size - 32 * self.multi_scale
-    if smallest < 64:
+    least, most = _SIZES
+    steps = f'multi_scale: {self.multi_scale} steps of 32 pixels'
+    smallest, largest = self.size - 32 * self.multi_scale, self.size + 32 * self.multi_scale
+    if smallest < least:
         raise VisionRecipesError(
-            f'multi_scale: {self.multi_scale} steps of 32 pixels below size {self.size} leave '
-            f'{smallest} pixels, but 64 are the least.'
+            f'{steps} below size {self.size} leave {smallest} pixels, but {least} are the least.'
+        )
+    if largest > most:
+        raise VisionRecipesError(
+            f'{steps} above size {self.size} make {largest} pixels, but {most} are the most.'
         )
 
 
