@@ -148,7 +148,7 @@ def raw_threshold(
     self: ScoreMap,
     min_score: float | np.ndarray,  # Of moved scores; (C,) of several labels an image
 ) -> float | np.ndarray:  # As given where there is nothing to do
-    "The network's score below which no moved score reaches `min_score`, whatever the class"
+    "The network's score below which no moved score reaches `min_score`, whatever the class; 0: any may"
     # a classifier gives all scores anyway: of one class an image, or of several labels
     if self.kind == 'temperature' or np.ndim(min_score):
         return min_score
@@ -156,7 +156,8 @@ def raw_threshold(
         return 0.0
     logit = _logits(min_score)
     raw = [1 / (1 + np.exp(-(logit - offset) / slope)) for slope, offset in self._every_pair()]
-    return float(min(raw)) * (1 - 1e-6)  # a little lower, so that rounding leaves none out; near 1 it may
+    lowest = float(min(raw)) * (1 - 1e-6)  # a little lower, so that rounding leaves none out; near 1 it may
+    return 0.0 if lowest <= LEAST_SCORE else lowest  # scores below `LEAST_SCORE` are moved as it is
 
 
 @patch

@@ -77,8 +77,9 @@ export function boundsOf(shapes) {
   return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
 }
 
-// Two opposite corners around a circle, which LabelMe stores as its middle and a point of its edge.
-function circlePoints({points: [[x, y], edge]}) {
+// Two opposite corners around a circle, which LabelMe stores as its middle and a point of its edge. One that
+// has only a middle is as large as that.
+function circlePoints({points: [[x, y], edge = [x, y]]}) {
   const radius = Math.hypot(edge[0] - x, edge[1] - y);
   return [[x - radius, y - radius], [x + radius, y + radius]];
 }

@@ -108,7 +108,8 @@ async function show(i) {
     if (current() && isDirty(current()) && !(await save())) return;
     if (request !== opening) return;
     state.items.set(i, item);
-    Object.assign(state, {index: i, selected: -1, handle: null, preview: null, zoom: 1});
+    endDrag();
+    Object.assign(state, {index: i, selected: -1, handle: null, zoom: 1});
     setDrawing(null);
     showImage(image, item);
     selectSuspect();
@@ -259,7 +260,7 @@ function renderClasses() {
     const attributes = {type: 'button', 'data-class': n, 'aria-pressed': pressed.includes(name)};
     return element('li', {}, element('button', attributes, swatch, name, ...key));
   }));
-  const names = [...classes, ...state.set.points];
+  const names = [...new Set([...classes, ...state.set.points])];
   if ($('class-list').childElementCount !== names.length) {
     $('class-list').replaceChildren(...names.map(name => element('option', {value: name})));
   }
@@ -300,7 +301,7 @@ function problem(text) {
 
 // Makes a document the current version, to be saved; one that is equal is no new version.
 function change(labels) {
-  state.preview = null;
+  endDrag();
   if (current().history.push(labels)) saveLater();
   render();
 }
@@ -414,6 +415,7 @@ function takeTheirs() {
   const item = current();
   $('conflict').close();
   const {document: labels, tag} = item.conflict;
+  endDrag();
   item.history.push(labels);
   Object.assign(item, {tag, saved: JSON.stringify(item.history.document), conflict: null});
   $('saved').textContent = 'Saved';
@@ -429,6 +431,7 @@ async function refresh() {
     const fresh = await fetchItem(item.index);
     // the same labels; or another image, or an edit, while the server was asked
     if (fresh === item || current() !== item || isDirty(item)) return;
+    endDrag();
     state.items.set(item.index, fresh);
     showImage(await imageOf(item.index), fresh);
     render();
@@ -537,13 +540,16 @@ function reject() {
 
 // Gives the selected object a class, or the chosen point a name. An image without shapes gets the class
 // itself, where the set's classes are of images or it has one already; with several labels, one that it has
-// is taken away. A new name joins the classes.
+// is taken away. A new name joins the classes, or the names of points.
 function setClass(name) {
   const label = name.trim();
   if (!label) return say('A class needs a name.');
-  if (!state.set.classes.includes(label) && !state.set.points.includes(label)) state.set.classes.push(label);
-  state.lastLabel = label;
   const labels = labelsNow();
+  const ofPoint = isNameOfPoint();
+  if (!ofPoint) {
+    addName(state.set.classes, label);
+    state.lastLabel = label;
+  }
   const asImage = state.set.image_classes || edit.imageLabels(labels).length;
   if (!labels.shapes.length && asImage) {
     const set = state.set.several_labels ? edit.toggleImageLabel : edit.setImageClass;
@@ -552,8 +558,24 @@ function setClass(name) {
   return withObject(object => {
     const renamed = edit.setLabel(labels, object, label, state.handle?.shape);
     if (renamed === labels) say('Points have names of their own. Choose one first: . or a click.');
+    else if (ofPoint) addName(state.set.points, label);
     change(renamed);
   });
+}
+
+// Whether a name that is given now is one of a point: the chosen one, or of an object that is points alone.
+function isNameOfPoint() {
+  const {shapes} = labelsNow();
+  const chosen = shapes[state.handle?.shape];
+  if (chosen) return edit.isPoint(chosen);
+  const objects = objectsNow();
+  const object = objects[state.selected] ?? (objects.length === 1 ? objects[0] : null); // as `withObject`
+  return object !== null && object.shapes.every(k => edit.isPoint(shapes[k]));
+}
+
+// Adds a name to a list of names, unless it is there.
+function addName(names, name) {
+  if (!names.includes(name)) names.push(name);
 }
 
 // Selects object `n`, counted round: behind the last one comes the first.
@@ -634,7 +656,7 @@ function startDrawing(kind) {
 // one joins the classes.
 function labelOfNew() {
   const label = state.lastLabel || state.set.classes[0] || 'object';
-  if (!state.set.classes.includes(label)) state.set.classes.push(label);
+  addName(state.set.classes, label);
   return label;
 }
 
@@ -770,6 +792,7 @@ function swapSides() {
 function travel(step) {
   const history = current().history;
   if (!(step < 0 ? history.undo() : history.redo())) return say('Nothing more to undo or redo.');
+  endDrag();
   saveLater();
   render();
   return say(step < 0 ? 'Undone.' : 'Done again.');
@@ -822,16 +845,20 @@ const KEYS = [
   ['y', 'y or Ctrl + Shift + z', 'Do again', () => travel(1)],
   ['+', '+ and -', 'Zoom', () => zoom(1.5)],
   ['-', '', '', () => zoom(1 / 1.5)],
-  ['Escape', 'Esc', 'Drop the chosen corner, then the selection', () => drop()],
+  ['Escape', 'Esc', 'Drop what the mouse drags; else the chosen corner, then the selection', () => drop()],
   ['?', '?', 'Show these keys', () => $('help').showModal()],
 ];
 // by key: the function
 const actions = Object.fromEntries(KEYS.filter(([key]) => key).map(([key, , , action]) => [key, action]));
 Object.assign(actions, {Delete: reject, Backspace: reject, '=': actions['+']});
+// What keys do while the pointer drags: they leave the labels alone, which are those that the drag began with
+const dragActions = Object.fromEntries(['n', 'p', '+', '=', '-', 'Escape'].map(key => [key, actions[key]]));
 
-// Esc: first ends drawing, then drops the handle, then the selection.
+// Esc: first ends a drag, which then has not happened; else drawing; else drops the handle, else the
+// selection.
 function drop() {
-  if (state.drawing) {
+  if (drag) endDrag();
+  else if (state.drawing) {
     setDrawing(null);
     say('');
   } else if (state.handle) state.handle = null;
@@ -853,6 +880,7 @@ function drawingActions() {
 // What a key does: a function without arguments; null or undefined for a key of the browser's.
 function actionOf(event) {
   const {key} = event;
+  if (drag) return event.ctrlKey || event.metaKey || event.altKey ? null : dragActions[key];
   if (event.ctrlKey || event.metaKey) {
     if (key.toLowerCase() === 'z') return () => travel(event.shiftKey ? 1 : -1);
     return key.toLowerCase() === 'y' ? () => travel(1) : null;
@@ -895,6 +923,13 @@ function onKey(event) {
 // pixels of the window; moved: whether it has left that place; move: a function that takes a place in the
 // image and gives the document, or null where nothing was hit}
 let drag = null;
+
+// Ends a drag: it has not happened. Whatever else puts labels in the place of those that it began with calls
+// this, or the drag would bring those back.
+function endDrag() {
+  drag = null;
+  state.preview = null;
+}
 
 // Where the pointer is, in pixels of the image.
 function placeOf(event) {
@@ -966,8 +1001,7 @@ function onRelease(event) {
 
 // The browser took the pointer, as for a gesture of its own: the drag has not happened.
 function onCancel() {
-  drag = null;
-  state.preview = null;
+  endDrag();
   if (current()) render();
 }
 

@@ -296,14 +296,15 @@ function movedThresholds(map, thresholds) {
   return moved;
 }
 
-// The network's score below which no moved score reaches `minScore`, whatever the class (nearly: those below
-// LEAST_SCORE are moved as LEAST_SCORE is). Without a logistic map it is `minScore`.
+// The network's score below which no moved score reaches `minScore`, whatever the class; 0 where any may.
+// Without a logistic map it is `minScore`.
 export function rawThreshold(map, minScore) {
   if (map?.kind !== 'logistic') return minScore;
   if (minScore <= LEAST_SCORE) return 0;
   const pairs = [[map.slope, map.offset], ...map.classes.filter(Boolean)];
   const raw = pairs.map(([slope, offset]) => 1 / (1 + Math.exp(-(logit(minScore) - offset) / slope)));
-  return Math.min(...raw) * (1 - 1e-6); // a little lower, so that rounding leaves none out
+  const lowest = Math.min(...raw) * (1 - 1e-6); // a little lower, so that rounding leaves none out
+  return lowest <= LEAST_SCORE ? 0 : lowest; // scores below LEAST_SCORE are moved as it is
 }
 
 // A prediction with moved scores; without a calibration it stays as it is. Objects come the highest first,
@@ -330,6 +331,16 @@ const DESCRIPTOR = 1; // the version of `describe`, to which what a card says of
 const GRID = 64; // pixels that are read along each side
 const WHITE = 256 * 255; // the grey of white: the weights of the colors add up to 256
 const LITTLE = 0.002; // added to a share before its logarithm, so that of no edge at all is finite
+
+// How often ordinary images are called unlike, to go in brackets, in Python's words; `known` is of the card.
+export function alarmWords(known) {
+  const {alarms, images} = known.checked ?? {};
+  // not counted: the limit was chosen for this share
+  if (images === undefined) return 'about 1 of 20 ordinary images is called so';
+  const ordinary = `ordinary image${images === 1 ? '' : 's'}`;
+  const verb = alarms < 2 ? 'was' : 'were';
+  return `${alarms || 'none'} of ${images.toLocaleString('en-US')} ${ordinary} ${verb} called so`;
+}
 
 // Refuse what another version of `describe` has measured; `known` is of the card, or nothing.
 function checkKnownImages(known) {

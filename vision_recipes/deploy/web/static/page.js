@@ -4,7 +4,7 @@
 // nbs/deploy/web/05_page_scripts.ipynb holds its reasons and its tests.
 import {classColor, css, drawHeat, drawPrediction, objectColor, percent, pointColor} from './draw.js';
 import {Follower, LOWEST_SCORE} from './follow.js';
-import {labelThreshold} from './model.js';
+import {alarmWords, labelThreshold} from './model.js';
 
 // ## What differs by task
 
@@ -463,14 +463,10 @@ function showUnlike() {
   byId('unlike').textContent = isUnlike ? unlikeWords() : '';
 }
 
-// What `showUnlike` says, and how often it is said of ordinary images; the limit was chosen for 1 of 20
+// What `showUnlike` says, and how often it is said of ordinary images
 function unlikeWords() {
-  const {alarms, images} = card.known_images.checked ?? {};
-  const often = images
-    ? `${alarms} of ${images} ordinary images ${alarms === 1 ? 'was' : 'were'} called so`
-    : 'about 1 of 20 ordinary images is called so';
   const what = 'This image is unlike those that the model has learnt from';
-  return `${what}: the result may be worth less (${often}).`;
+  return `${what}: the result may be worth less (${alarmWords(card.known_images)}).`;
 }
 
 // Say how the image that is shown was read
