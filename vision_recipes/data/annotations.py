@@ -521,8 +521,11 @@ def _rows_by_stem_or_number(
     return found | {path_of_number[number]: row for number, row in by_number.items()}
 
 
-def _read_csv(file: Path) -> list[list[str]]:  # Cells of each line; an empty list for an empty line
-    "Read a table of any usual separator. Raises `VisionRecipesError` where it is malformed"
+def _read_csv(file: Path) -> list[list[str]]:  # Cells of each row; an empty list for an empty line
+    """Read a table of any usual separator. Raises `VisionRecipesError` where Python's csv refuses it.
+
+    That is rare: a quote that stays open takes the lines below into its cell.
+    """
     lines = read_utf8(file).splitlines()
     if lines and re.fullmatch(r'"?sep=.?"?', lines[0].strip(), re.IGNORECASE):  # Excel's first line
         lines[0] = ''

@@ -351,7 +351,7 @@ def main(
     parser = command_line()
     args = parser.parse_args(words)
     # `getattr`: in a bundle without a page the program has no such option. It has no `serve` either, because
-    # `leave_out` replaces the choice below by `_predict`
+    # `leave_out` of `deploy.single_file` replaces the choice below by `_predict`
     if not args.images and getattr(args, 'serve', None) is None:
         parser.error('name images, or a folder of images')
     try:

@@ -133,10 +133,11 @@ def settle_batch_size(
     model: nn.Module | None = None,  # As for `fit`
     resumed: Path | None = None,  # The run that goes on, whose batch size is kept
 ) -> FitSettings:
-    """Replace the batch size `auto` by a number, and say which; of several processes each finds its own.
+    """Replace the batch size `auto` by a number, and say which, unless a run goes on.
 
-    The number is that of all processes together: what this one can take, times their number. Where memory
-    cannot be measured, it is that of the preset `quick`, rounded up to a multiple of the processes.
+    The number is that of all processes together: what this one can take, times their number. Each finds its
+    own, of which `fit` gives all the smallest. Where memory cannot be measured, it is that of the preset
+    `quick`, rounded up to a multiple of the processes.
     Raises `VisionRecipesError` where not even one image fits.
     """
     if settings.batch_size != 'auto':

@@ -223,7 +223,7 @@ class _Outputs:
         self.n_in_video: int | None = None  # Frames that can be played, where an error may have cost some
 
     def open_writer(self, source: Any):
-        "Begin the video, with the sound of the source where that is a file"
+        "Begin the video, with the sound of the source where that is a file and PyAV is installed"
         is_file = not self.video.live and not isinstance(source, (list, tuple)) and Path(source).is_file()
         sound_from = source if is_file else None
         first_s = self.video.first_s

@@ -387,7 +387,7 @@ def _yaml_names(data: dict) -> dict[int, object]:  # Names as YAML reads them: t
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #da896cbb
 def _check_names(file: Path, names: list) -> None:
-    "Raise `VisionRecipesError` where a name is a list, empty, or a bare word, or all are numbered"
+    "Raise `VisionRecipesError` where a name is a list, empty or a bare `no`, or all begin with their numbers"
     nested = [n for n in names if isinstance(n, (list, tuple, dict, set))]
     if nested:
         raise VisionRecipesError(f'{file}: names holds {brief(nested[0])}, but a name is a text.')

@@ -82,7 +82,7 @@ def small_pool(side: int) -> MultiScaleRoIAlign:  # `side` bins each way
 
 
 def still_norm(channels: int) -> FrozenBatchNorm2d:
-    """Batch normalisation that keeps its statistics and weights, as the published backbones have it.
+    """Batch normalisation that keeps its statistics and weights, as in the published backbones before v2.
 
     They were trained without the epsilon that is usually added to the variance.
     """
