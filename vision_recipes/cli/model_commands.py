@@ -461,7 +461,7 @@ def _predict_options(p: ArgumentParser):
         '--mask-threshold',
         type=float,
         metavar='X',
-        help='a pixel belongs to an object from this probability on (default 0.5)',
+        help="a pixel belongs to an object above this probability (default: the model's, mostly 0.5)",
     )
     _run_options(p)
     draft_options(p)

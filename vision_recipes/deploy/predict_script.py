@@ -188,7 +188,7 @@ def mask_option(parser: argparse.ArgumentParser):
         '--mask-threshold',
         type=float,
         metavar='X',
-        help='a pixel belongs to an object from this probability on, 0 to 1 (default 0.5)',
+        help="a pixel belongs to an object above this probability, 0 to 1 (default: the model's, mostly 0.5)",
     )
 
 

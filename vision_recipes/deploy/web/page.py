@@ -6,7 +6,7 @@
 __all__ = ['ORT_VERSION', 'ORT_CDN', 'ORT_BUILDS', 'ORT_SHA256', 'onnxruntime_web', 'page_policy', 'write_web_page']
 
 # %% ../../../nbs/deploy/web/06_page.ipynb #b3b502cb
-import base64, hashlib, html, shutil, subprocess, tarfile, tempfile
+import base64, hashlib, html, shutil, subprocess, tarfile, tempfile, zlib
 from pathlib import Path
 from typing import Sequence
 from urllib.parse import quote
@@ -40,7 +40,7 @@ def _from_tgz(path: Path) -> dict[str, bytes]:  # Content by name
     try:
         with tarfile.open(path, 'r:gz') as tar:
             return _known_members(tar, path)
-    except (tarfile.TarError, EOFError, OSError) as e:
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as e:
         raise VisionRecipesError(f'{path}: cannot be read as the .tgz of an npm package ({e}).') from e
 
 

@@ -91,7 +91,7 @@ class MaskRcnnSettings(RcnnSettings):
     copy_paste: float = setting(
         0.0, 'how often objects of another training image are pasted with their masks', 0.0, 1.0
     )
-    mask_threshold: float = setting(0.5, 'probability from which on a pixel belongs to an object', 0.0, 1.0)
+    mask_threshold: float = setting(0.5, 'probability above which a pixel belongs to an object', 0.0, 1.0)
 
 
 @dataclass(frozen=True)
