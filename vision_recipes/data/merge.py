@@ -320,7 +320,7 @@ def rewrite_in_place(
     folder: str | Path,  # The folder of the set, from which it was read
     format: str,  # One of `WRITABLE`, such as `coco` or `yolo`, usually the one it was read in
 ) -> Path:  # Where the old folder is now
-    "Put a changed set in the place of its folder. Raises `VisionRecipesError` where that cannot be"
+    "Put a changed set in the place of its folder. Raises `VisionRecipesError`, or an `OSError` as it comes"
     folder = Path(folder).resolve()
     check_choice('The format', format, WRITABLE)
     if not folder.is_dir():
@@ -334,7 +334,7 @@ def rewrite_in_place(
     old, new = (folder.with_name(f'{folder.name}.{end}') for end in ('before', 'new'))
     if old.exists():
         raise VisionRecipesError(f'{old}: is there already, from a change before. Remove it, or name --out.')
-    # links: both folders have the images, and the disk each once
+    # links: both folders have the images, and the disk each once, where the file system has links
     write_annotations(anns, new, format, 'link', _names_below(anns, format))
     for file in folder.iterdir():  # tables and notes of the set that were not written anew
         if file.suffix.lower() in ('.csv', '.md') and not (new / file.name).exists():

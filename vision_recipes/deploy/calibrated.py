@@ -28,8 +28,8 @@ def calibrate_model(
 ) -> CalibrationFit:  # Its `score_map` is for the card of the model: `classes` in the order of the model's
     """Predict images with the scores of the network, and fit a map of them.
 
-    Raises `VisionRecipesError` as `fit_calibration` does, and for classes that the model does not know;
-    `ImageError` for an image that cannot be read.
+    Raises `VisionRecipesError` as `fit_calibration` does, for classes that the model does not know, and for
+    an image that cannot be read.
     """
     card = predictor.card
     anns, classes = classes_of_model(anns, card)

@@ -288,7 +288,7 @@ def _session_giving(model: ModelProto, tensors: list[str]):  # An `onnxruntime.I
         return InferenceSession(watched.SerializeToString(), providers=['CPUExecutionProvider'])
 
 
-def _noise_share(a: np.ndarray) -> float:  # Features (B, C, H, W), or (…, C)
+def _noise_share(a: np.ndarray) -> float:  # Features; of four axes taken as (B, C, H, W), else as (…, C)
     "The rounding noise of 256 steps as a share of the variance of each channel, averaged"
     if not a.size:
         return 0.0  # a second stage without proposals

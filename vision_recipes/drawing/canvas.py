@@ -646,7 +646,7 @@ def _object_colors(
     colors: Sequence[RGB] | None,  # One a class; None: as for `draw_prediction`
     n_classes: int,
 ) -> list[RGB]:  # One an object
-    "The colour of each object: its class's, or where there are masks its own by the rank of its score"
+    "The colour of each object: its class's; with masks and no `colors` its own, by the rank of its score"
     labels = np.asarray(prediction.labels)
     if colors is None and getattr(prediction, 'masks', None) is not None:
         ranks = np.argsort(np.argsort(-np.asarray(prediction.scores), kind='stable'))

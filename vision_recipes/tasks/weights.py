@@ -70,8 +70,8 @@ def read_plain(
 ) -> Any:
     """Read what `torch.save` wrote, to the CPU: tensors and plain values only.
 
-    Raises `VisionRecipesError` for a file that is missing, damaged, unpacks to more than it is, or would run
-    code.
+    Raises `VisionRecipesError` for a file that is missing, damaged, unpacks to much more than it is, or would
+    run code.
     """
     _check_exists(path)
     _check_file(path)

@@ -354,7 +354,7 @@ def _curve_of(
         _class_curves(held_out, sizes, parts, scores[..., len(names) :], ids),
         [_row(training, pool, metric, score) for training, score in zip(trainings, headline[0])],
         score_curve(metric, *of_small, flat_too=True),
-        (len(held_out), clusters),
+        (len(held_out), clusters),  # held-out images and groups; without groups images again
         pool.has_groups,
     )
 

@@ -320,7 +320,7 @@ def find(
 
 @patch
 def _from_root(self: _ImageIndex, folder: str, image_path: str) -> str:
-    "`image_path`, perhaps relative to `folder`, as seen from the root; outside with `..`, or as it was given"
+    "`image_path`, relative to `folder` or absolute, as seen from the root; outside with `..`, or absolute"
     path = os.path.normpath(os.path.join(self.prefix, folder, image_path)).removeprefix(self.prefix)
     if os.path.isabs(path) and not os.path.isabs(image_path):  # outside, with `..`, which stays
         path = os.path.normpath(os.path.join(folder, image_path))

@@ -107,7 +107,7 @@ def read_lines(
 
 
 def _parsed_numbers(text: bytes) -> np.ndarray | None:  # float64
-    "The numbers of a text; None, or too few of them, where something else stands there"
+    "The numbers of a text; where something else stands there None, or (older NumPy) the numbers before it"
     if not text or text.isspace():
         return np.empty(0)
     with warnings.catch_warnings():

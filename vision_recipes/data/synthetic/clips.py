@@ -492,9 +492,10 @@ def make_clip(
 
 # %% ../../../nbs/data/synthetic/08_clips.ipynb #32f7c077
 def _check_clip(seed: int, n_frames: int, size_wh: tuple[int, int], frame_rate: float, people: Sequence):
-    "Raise `VisionRecipesError` for what cannot be drawn"
+    "Raise `VisionRecipesError` for arguments that `make_clip` refuses"
     check_least('seed', seed, 0)
     check_least('n_frames', n_frames, 1)
+    # less can be drawn, too; at 160 the smallest hand, 0.13 of the height, has about 20 pixels
     if min(size_wh) < 160:
         raise VisionRecipesError(f'size_wh: each side needs at least 160 pixels, but got {tuple(size_wh)}.')
     if not 1 <= frame_rate <= 1000:
