@@ -644,7 +644,7 @@ def numbered_clip(
     times_s: Iterable[float],  # Of each frame, seconds, rising
     size_wh: tuple[int, int] = (64, 48),  # Pixels, even numbers
     codec: str = 'libx264',
-    unit: Fraction = Fraction(1, 90_000),  # Of the time stamps, seconds
+    unit: Fraction = Fraction(1, 90_000),  # Of the time stamps, seconds; `mpeg4` takes none below 1 / 65,535
 ) -> Path:  # `path`
     "Write a video of `numbered_frames`, for tests. Needs PyAV"
     import av
@@ -653,7 +653,7 @@ def numbered_clip(
     with av.open(str(path), 'w') as container:
         stream = container.add_stream(codec, rate=25)  # frames a second, nominal: time stamps count
         stream.width, stream.height, stream.pix_fmt = *size_wh, 'yuv420p'
-        # a key frame every 12 frames, so that there are some to jump to
+        # a key frame every 12 frames or more often, so that there are some to jump to
         stream.codec_context.time_base, stream.codec_context.gop_size = unit, 12
         for image, time_s in zip(numbered_frames(len(times_s), size_wh), times_s):
             frame = av.VideoFrame.from_ndarray(image, format='rgb24')

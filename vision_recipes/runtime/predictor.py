@@ -398,7 +398,10 @@ def predict(
     mask_threshold: float | None = None,  # As for `stream`
     tiles: Any = None,  # As for `stream`
 ):  # A `Prediction`; a list for a list, a folder, a pattern or several in an array; an iterator for one
-    "Predict one image or many. Raises as `stream`"
+    """Predict one image or many. Those of a folder or pattern come in the order of `list_images`.
+
+    Raises as `stream`, and as `list_images`.
+    """
     if isinstance(images, (str, Path)) and (Path(images).is_dir() or is_pattern(images)):
         images = list_images([images])
     options = {'score_threshold': score_threshold, 'mask_threshold': mask_threshold, 'tiles': tiles}

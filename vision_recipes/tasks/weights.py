@@ -246,8 +246,8 @@ def load_by_name(
     state: dict[str, Tensor],  # Parameters by name
     where: str,  # Name of the weights in messages
     heads: Sequence[HeadRows],  # All last layers; all other parameters must fit
-) -> str:  # What became of the last layers; empty where all rows are kept in their order
-    """Load weights, and find the rows of the heads by their names. A message says which are kept.
+) -> str:  # What became of the last layers; empty where all rows are kept in their order, or `state` has none
+    """Load weights, and find the rows of the heads by their names. A message says what is returned.
 
     Raises `VisionRecipesError` that says what does not fit.
     """
@@ -276,7 +276,7 @@ def _check_rows(name: str, value: Tensor, head: HeadRows, where: str):
 
 # %% ../../nbs/tasks/05_weights.ipynb #18dc5dc8
 def _rows_text(head: HeadRows, not_loaded: list[str]) -> str:  # `not_loaded`: names of parameters
-    "What became of the rows of a head, in words; empty where all were loaded in their order"
+    "What became of the rows of a head, in words; empty where all were loaded in order, or none is there"
     if not head.saved:
         replaced = any(name.startswith(head.prefix) for name in not_loaded)
         return 'its last layers are for other classes or points, and are new' if replaced else ''

@@ -265,7 +265,7 @@ def _settled(
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #bf07a052
 def _check_depth(file: Path, text: str, most: int = 200) -> None:
-    "Raise `VisionRecipesError` where more than `most` brackets are open: PyYAML takes seconds to refuse that"
+    "Raise `VisionRecipesError` where more than `most` brackets are open: each slows PyYAML, until it fails"
     characters = np.frombuffer(text.encode(), np.uint8)
     opened, closed = np.isin(characters, [*b'[{']), np.isin(characters, [*b']}'])
     depth = np.cumsum(opened.astype(np.int64) - closed)

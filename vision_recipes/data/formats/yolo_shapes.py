@@ -340,7 +340,8 @@ def _check_outlines(
 ) -> None:
     """Raise `VisionRecipesError` where lines of several lengths may be keypoints.
 
-    Their points all lie inside the boxes of columns 2 to 5, or over 20% of the lines are no plain outlines.
+    Of up to 1,000 such lines, the points all lie inside the boxes of columns 2 to 5, or over 20% of the
+    lines are no plain outlines.
     """
     keypoint_share, outline_share = _keypoint_and_outline_shares(lines)
     if keypoint_share < 1 and outline_share >= 0.8:
