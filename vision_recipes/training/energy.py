@@ -6,6 +6,7 @@
 __all__ = ['POWERCAP', 'Counter', 'processor_counters', 'gpu_counter', 'EnergyMeter']
 
 # %% ../../nbs/training/14_energy.ipynb #e4e00004
+from functools import partial
 from pathlib import Path
 from typing import Callable, NamedTuple
 import torch
@@ -18,8 +19,8 @@ class Counter(NamedTuple):
     "A counter of energy that only grows"
 
     kind: str  # What it belongs to: `cpu` or `gpu`
-    read: Callable[[], float]  # Joules since a moment that does not matter
-    end: float = float('inf')  # Joules at which it begins anew from 0
+    read: Callable[[], float | None]  # Joules since a moment that does not matter; None: not to be had now
+    end: float = 0.0  # Joules at which it begins anew from 0; 0: nobody says
 
 
 def _joules(file: Path) -> float | None:  # None: there is no such file, or not for this user
@@ -40,7 +41,7 @@ def processor_counters(folder: Path = POWERCAP) -> list[Counter]:  # Empty: ther
         file, end = zone / 'energy_uj', _joules(zone / 'max_energy_range_uj')
         if _joules(file) is None or not end:
             return []  # the sum of some packages would pass for all
-        counters.append(Counter('cpu', lambda file=file: _joules(file) or 0.0, end))
+        counters.append(Counter('cpu', partial(_joules, file), end))
     return counters
 
 # %% ../../nbs/training/14_energy.ipynb #e4e00009
@@ -83,8 +84,10 @@ class EnergyMeter:
     def joules(self) -> dict[str, float]:  # `cpu` and `gpu`, each only where it is counted
         "The energy so far"
         for i, counter in enumerate(self._counters):
-            now = counter.read()
-            since = now - self._last[i]
-            self._sums[counter.kind] += since if since >= 0 else since + counter.end
+            now, last = counter.read(), self._last[i]
+            if now is None:
+                continue  # the next reading counts this time, too
+            begun_anew = now < last
+            self._sums[counter.kind] += now + max(0.0, counter.end - last) if begun_anew else now - last
             self._last[i] = now
         return dict(self._sums)
