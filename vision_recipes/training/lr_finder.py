@@ -7,7 +7,7 @@ __all__ = ['SMOOTHING', 'DIVERGED', 'LOWEST', 'HIGHEST', 'smoothed_losses', 'sug
 
 # %% ../../nbs/training/06_lr_finder.ipynb #2308dec2
 import copy, math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Iterator
 import numpy as np
@@ -18,7 +18,7 @@ from ..core.console import progress
 from ..core.errors import VisionRecipesError
 from ..data.annotations import Annotations, measure
 from ..drawing.charts import lr_chart
-from ..tasks.device import pick_device
+from ..tasks.device import pick_device, set_seed
 from ..tasks.task import Task
 from .batch_size import settle_batch_size
 from .loop import make_loaders, train_batch
@@ -44,12 +44,12 @@ def suggested_rate(
     rates: list[float],  # Growing
     smoothed: list[float],  # Smoothed losses
 ) -> float:
-    "A fifth of the rate with the lowest smoothed loss, where training begins to fail; NaN: it never fell"
+    "A quarter of the rate with the lowest smoothed loss, where training begins to fail; NaN: it never fell"
     if not smoothed:
         return math.nan
     lowest = int(np.argmin(smoothed))
     fell = lowest >= len(smoothed) / 10  # a minimum among the first tenth of the steps is chance
-    return rates[lowest] / 5 if fell else math.nan
+    return rates[lowest] / 4 if fell else math.nan
 
 # %% ../../nbs/training/06_lr_finder.ipynb #a63c8c95
 @dataclass(frozen=True)
@@ -60,13 +60,16 @@ class LrCurve:
     losses: list[float]  # Of each step
     smoothed: list[float]  # The same, smoothed
     suggestion: float  # A rate for the peak of the schedule; NaN where the loss never fell
+    suggestions: tuple[float, ...] = ()  # Of all runs, of which this one's is in the middle
 
     def __repr__(self):
         tried = f'{len(self.rates)} steps with rates from {self.rates[0]:.1e} to {self.rates[-1]:.1e}'
         if math.isnan(self.suggestion):
             advice = 'Take more steps, or look at the images and labels.'
             return f'{tried}: the loss never fell, so there is no suggestion. {advice}'
-        return f'{tried}: try lr={self.suggestion:.1e}'
+        of_runs = ', '.join(f'{rate:.1e}' for rate in sorted(self.suggestions))
+        by_seed = f' (by seed: {of_runs})' if len(self.suggestions) > 1 else ''
+        return f'{tried}: try lr={self.suggestion:.1e}{by_seed}'
 
     @property
     def image(self) -> Image.Image:
@@ -85,14 +88,17 @@ def lr_find(
     settings: FitSettings = FitSettings(),  # `lr` only gives the proportion of `head_lr` to it
     steps: int = 100,  # From the lowest rate to the highest; it may end earlier
     model: nn.Module | None = None,  # The network to start from, which is copied; None: `task.build_model()`
-) -> LrCurve:
+    runs: int = 3,  # Of one seed each, because the suggestions of two seeds may differ by a factor of three
+) -> LrCurve:  # Of the run whose suggestion is in the middle
     """The range test of Smith (arXiv 1506.01186, section 3.3), with rates that grow exponentially.
 
     Raises `VisionRecipesError` for annotations that the task cannot learn from, for fewer than 20 steps, and
     where the first loss is not finite.
     """
-    if steps < 20:
-        raise VisionRecipesError(f'lr_find: {steps} steps are too few to see a curve; take 20 or more.')
+    if steps < 20 or runs < 1:
+        raise VisionRecipesError(
+            f'lr_find: {steps} steps in {runs} runs are too few to see a curve; take 20 or more, and a run.'
+        )
     train = measure(train)
     task.check(train)
     task.prepare(train)
@@ -101,8 +107,29 @@ def lr_find(
     settings = settle_batch_size(task, settings, train, device, model)
     # each batch is a step here
     settings = settings.replace(lr=HIGHEST, head_lr=_head_rate(settings), accumulate=1, ema=0.0, log='')
+    if model is None and getattr(task.settings, 'weights', 'random') != 'random':
+        with separate_random_state(device):
+            set_seed(settings.seed)
+            model = task.build_model()  # once, because it says what it loads
+    seeds = range(settings.seed, settings.seed + runs)
+    return _middle([_range_test(task, train, settings.replace(seed=seed), steps, model) for seed in seeds])
+
+# %% ../../nbs/training/06_lr_finder.ipynb #276db9b2
+def _middle(curves: list[LrCurve]) -> LrCurve:  # One of them
+    "The curve whose suggestion is in the middle, with the suggestions of all"
+    known = sorted((c for c in curves if not math.isnan(c.suggestion)), key=lambda c: c.suggestion)
+    suggestions = tuple(c.suggestion for c in known)
+    if 2 * len(known) <= len(curves):
+        return next(c for c in curves if math.isnan(c.suggestion))
+    return replace(known[(len(known) - 1) // 2], suggestions=suggestions)
+
+# %% ../../nbs/training/06_lr_finder.ipynb #276db9b4
+def _range_test(
+    task: Task, train: Annotations, settings: FitSettings, steps: int, model: nn.Module | None
+) -> LrCurve:
+    "A run of `lr_find`, whose parameters these are"
     loader = make_loaders(task, train, train.subset([0]), settings)[0]  # nothing is validated
-    with separate_random_state(device):
+    with separate_random_state(pick_device(settings.device)):
         t = Trainer(task, settings, steps, copy.deepcopy(model))
         t.set_train_mode()
         t.scheduler = _GrowingRates(t.optimizer, steps)
