@@ -349,7 +349,7 @@ def rewrite_in_place(
         shutil.rmtree(new, ignore_errors=True)  # it is there only after an error
     return old
 
-
+# %% ../../nbs/data/16_merge.ipynb #ecf51c27
 def _copy_notes(folder: Path, new: Path):
     "Copy tables and notes of the set that were not written anew"
     for file in folder.iterdir():

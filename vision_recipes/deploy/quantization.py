@@ -291,7 +291,7 @@ def _session_giving(model: ModelProto, tensors: list[str]):  # An `onnxruntime.I
     with _quiet():
         return InferenceSession(watched.SerializeToString(), providers=['CPUExecutionProvider'])
 
-
+# %% ../../nbs/deploy/05_quantization.ipynb #6a8f3727
 def _noise_share(
     a: np.ndarray,  # Features
     channel_axis: int,

@@ -32,7 +32,7 @@ def _shared_tensor(a: np.ndarray) -> Tensor:
     "The array as a tensor that shares its memory; a view that runs backwards is copied, as torch takes none"
     return torch.from_numpy(a if min(a.strides) >= 0 else a.copy())
 
-
+# %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #dacb1805
 # OpenCV's flag for decoding a JPEG at one k-th of its size. The names say GRAYSCALE, but an image is decoded
 # grey only without IMREAD_COLOR_RGB
 _FRACTION_FLAGS = {
