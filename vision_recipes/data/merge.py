@@ -320,7 +320,10 @@ def rewrite_in_place(
     folder: str | Path,  # The folder of the set, from which it was read
     format: str,  # One of `WRITABLE`, such as `coco` or `yolo`, usually the one it was read in
 ) -> Path:  # Where the old folder is now
-    "Put a changed set in the place of its folder. Raises `VisionRecipesError`, or an `OSError` as it comes"
+    """Put a changed set in the place of its folder. An error leaves the folders as they were.
+
+    Raises `VisionRecipesError`, or an `OSError` of reading and copying as it comes.
+    """
     folder = Path(folder).resolve()
     check_choice('The format', format, WRITABLE)
     if not folder.is_dir():
@@ -332,20 +335,39 @@ def rewrite_in_place(
             f'{outside}: lies outside of {folder}, so it cannot be put in place. Name --out.'
         )
     old, new = (folder.with_name(f'{folder.name}.{end}') for end in ('before', 'new'))
-    if old.exists():
-        raise VisionRecipesError(f'{old}: is there already, from a change before. Remove it, or name --out.')
-    # links: both folders have the images, and the disk each once, where the file system has links
-    write_annotations(anns, new, format, 'link', _names_below(anns, format))
-    for file in folder.iterdir():  # tables and notes of the set that were not written anew
+    for path in (old, new):
+        if path.exists():
+            raise VisionRecipesError(
+                f'{path}: is there already, from a change before. Remove it, or name --out.'
+            )
+    try:
+        # links: both folders have the images, and the disk each once, where the file system has links
+        write_annotations(anns, new, format, 'link', _names_below(anns, format))
+        _copy_notes(folder, new)
+        _change_places(folder, new, old)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)  # it is there only after an error
+    return old
+
+# %% ../../nbs/data/16_merge.ipynb #ecf51c27
+def _copy_notes(folder: Path, new: Path):
+    "Copy tables and notes of the set that were not written anew"
+    for file in folder.iterdir():
         if file.suffix.lower() in ('.csv', '.md') and not (new / file.name).exists():
             shutil.copyfile(file, new / file.name)
-    os.replace(folder, old)
+
+
+def _change_places(folder: Path, new: Path, old: Path):
+    "Rename `folder` to `old` and `new` to `folder`, or neither. Raises `VisionRecipesError`"
     try:
-        os.replace(new, folder)
+        os.replace(folder, old)
+        try:
+            os.replace(new, folder)
+        except OSError:
+            os.replace(old, folder)  # as it was
+            raise
     except OSError as e:
-        os.replace(old, folder)  # as it was
         raise os_error(folder, e) from e
-    return old
 
 
 def _names_below(anns: Annotations, format: str) -> list[str] | None:

@@ -268,9 +268,13 @@ def layer_harm(
     "The rounding noise of 256 steps as a share of the variance of a layer's input or output, the larger"
     layers = [n for n in model.graph.node if n.name in set(names)]
     input_output = {n.name: (n.input[0], n.output[0]) for n in layers}  # Names of tensors
-    tensors = list(dict.fromkeys(sum(input_output.values(), ())))  # each once
+    axes = {}  # of the channels, by the name of the tensor, each once
+    for n in layers:
+        axes |= dict.fromkeys(input_output[n.name], -1 if n.op_type == 'MatMul' else 1)
+    tensors = list(axes)
     session = _session_giving(model, tensors)
-    shares = [list(map(_noise_share, session.run(tensors, feed))) for feed in feeds]  # a row a feed
+    # a row a feed
+    shares = [list(map(_noise_share, session.run(tensors, feed), axes.values())) for feed in feeds]
     mean_share = dict(zip(tensors, np.mean(shares, 0)))
     harm = {name: float(max(mean_share[t] for t in pair)) for name, pair in input_output.items()}
     return dict(sorted(harm.items(), key=lambda item: -item[1]))
@@ -287,12 +291,15 @@ def _session_giving(model: ModelProto, tensors: list[str]):  # An `onnxruntime.I
     with _quiet():
         return InferenceSession(watched.SerializeToString(), providers=['CPUExecutionProvider'])
 
-
-def _noise_share(a: np.ndarray) -> float:  # Features; of four axes taken as (B, C, H, W), else as (…, C)
+# %% ../../nbs/deploy/05_quantization.ipynb #6a8f3727
+def _noise_share(
+    a: np.ndarray,  # Features
+    channel_axis: int,
+) -> float:  # 0 to 1
     "The rounding noise of 256 steps as a share of the variance of each channel, averaged"
     if not a.size:
         return 0.0  # a second stage without proposals
-    variance = a.var(axis=(0, 2, 3) if a.ndim == 4 else tuple(range(a.ndim - 1)))  # of each channel
+    variance = a.var(axis=tuple(np.delete(range(a.ndim), channel_axis)))  # of each channel
     step = float(np.ptp(a)) / 255
     noise = step**2 / 12  # the variance of an error that is uniform within a step
     varies = variance > 0

@@ -319,7 +319,7 @@ def _config_of_settings(file: Path, content: dict) -> Config:
     return Config(file, content['task'], values, data_options, is_run=False)
 
 
-def _check_config(config: Config, versions: dict | None):  # `versions`: of the libraries that wrote a run
+def _check_config(config: Config, versions):  # Of the libraries that wrote a run; any JSON value
     "Refuse unknown names and values of wrong types, with the name of the file"
     for key, value in config.data_options.items():
         if not isinstance(value, str):
@@ -329,7 +329,7 @@ def _check_config(config: Config, versions: dict | None):  # `versions`: of the 
     try:
         check_chosen(config.task, config.values)
     except VisionRecipesError as e:
-        written_by, hint = (versions or {}).get('vision_recipes'), ''
+        written_by, hint = versions.get('vision_recipes') if isinstance(versions, dict) else None, ''
         if written_by and written_by != __version__:
             hint = f' The file was written by version {written_by}, and this is {__version__}.'
         raise VisionRecipesError(f'{config.file}: {e}{hint}') from e

@@ -194,7 +194,7 @@ class CvWriter:
         frame_rate: float,  # Frames a second
         size_wh: tuple[int, int],  # Of every frame, pixels
     ):
-        self.path, self.n_frames = Path(path), 0
+        self.path, self.n_frames, self._closed = Path(path), 0, False
         self._cv2 = _cv2('Writing a video')
         _make_parent(self.path)
         self._unfinished = self.path.with_name(f'{self.path.stem}.unfinished{self.path.suffix}')
@@ -230,6 +230,9 @@ def write(
 @patch
 def close(self: CvWriter):
     "Finish the file and name it; one without frames is removed. Raises `VisionRecipesError` if it is broken"
+    if self._closed:
+        return
+    self._closed = True
     self._writer.release()
     if self._can_be_played():
         os.replace(self._unfinished, self.path)

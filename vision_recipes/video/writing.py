@@ -133,7 +133,7 @@ class AvWriter:
     ):
         import av
 
-        self._path, self._sound, self._last_pts = Path(path), sound, -1
+        self._path, self._sound, self._last_pts, self._closed = Path(path), sound, -1, False
         # fragments while it is written, an ordinary file when it is closed (FFmpeg 7.1 and later)
         options = {'movflags': 'hybrid_fragmented', 'flush_packets': '1'}
         options['frag_duration'] = str(round(FRAGMENT_S * 1_000_000))
@@ -210,6 +210,9 @@ def _write_error(path: Path, e: Exception) -> VisionRecipesError:
 @patch
 def close(self: AvWriter):
     "Finish the file. It can be played even where this fails"
+    if self._closed:
+        return
+    self._closed = True
     try:
         if self._last_pts >= 0:
             self._mux(self._video.encode())

@@ -103,15 +103,24 @@ def _unique_keys(yaml) -> type:
     "A safe loader of the module `yaml` that refuses a key given twice; its own takes the last value"
 
     class UniqueKeys(yaml.SafeLoader):
-        def construct_mapping(self, node, deep=False):
+        def compose_mapping_node(self, anchor):
+            node = super().compose_mapping_node(anchor)  # as written: merges (`<<`) come later
+            own = [key for key, _ in node.value if key.tag != 'tag:yaml.org,2002:merge']
             # compared as text, since a key may be a list, and 1 and true are equal but two keys
-            keys = [repr(self.construct_object(key, deep=True)) for key, _ in node.value]
+            keys = [repr(self.construct_object(key, deep=True)) for key in own]
             twice = next((key for i, key in enumerate(keys) if key in keys[:i]), None)
             if twice is not None:
                 raise yaml.constructor.ConstructorError(
                     None, None, f'the key {twice} stands twice', node.start_mark
                 )
-            return super().construct_mapping(node, deep)
+            return node
+
+        def flatten_mapping(self, node):
+            super().flatten_mapping(node)
+            # what is merged twice is kept once, the last time: in older versions of PyYAML merges of merges
+            # would double the keys each time
+            once = {id(pair[0]): pair for pair in reversed(node.value)}
+            node.value = list(once.values())[::-1]
 
     return UniqueKeys
 

@@ -107,14 +107,15 @@ def read_lines(
 
 
 def _parsed_numbers(text: bytes) -> np.ndarray | None:  # float64
-    "The numbers of a text; where something else stands there None, or (older NumPy) the numbers before it"
+    "The numbers of a text, or None where something else stands there"
     if not text or text.isspace():
         return np.empty(0)
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore', DeprecationWarning)  # of older versions of NumPy, which go on
+        # NumPy below 2.4 only warns, and takes the 3 of 3x for a number
+        warnings.filterwarnings('error', 'string or file could not be read', DeprecationWarning)
         try:
             return np.fromstring(text, np.float64, sep=' ')
-        except ValueError:
+        except (ValueError, DeprecationWarning):
             return None
 
 # %% ../../../nbs/data/formats/13_yolo_text.ipynb #4a59339d

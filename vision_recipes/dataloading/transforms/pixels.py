@@ -25,9 +25,14 @@ from ...runtime.preprocess import fit_size, INTERPOLATIONS, letterbox
 # %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #ac6602ee
 def as_tensor(image: ImageLike) -> Tensor:  # (3, H, W) uint8, channels last in memory
     "Convert an image to a tensor; an array that may be written to shares its memory"
-    return torch.from_numpy(as_array(image)).permute(2, 0, 1)
+    return _shared_tensor(as_array(image)).permute(2, 0, 1)
 
 
+def _shared_tensor(a: np.ndarray) -> Tensor:
+    "The array as a tensor that shares its memory; a view that runs backwards is copied, as torch takes none"
+    return torch.from_numpy(a if min(a.strides) >= 0 else a.copy())
+
+# %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #dacb1805
 # OpenCV's flag for decoding a JPEG at one k-th of its size. The names say GRAYSCALE, but an image is decoded
 # grey only without IMREAD_COLOR_RGB
 _FRACTION_FLAGS = {
@@ -134,13 +139,13 @@ def put_on_canvas(
 
 # %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #97a9eace
 def fast_resize(
-    a: np.ndarray,  # (H, W, 3) uint8, or a part of such an array
+    a: np.ndarray,  # (H, W, 3) uint8, or a view of such an array
     shape_hw: tuple[int, int],  # Of the result, pixels
     interpolation: str = 'bilinear',  # Or `bicubic`
 ) -> np.ndarray:  # (*shape_hw, 3) uint8
     "Resize without aliasing, with PyTorch"
     # in this order torch sees channels last and need not transpose
-    t = torch.from_numpy(a)[None].permute(0, 3, 1, 2)
+    t = _shared_tensor(a)[None].permute(0, 3, 1, 2)
     resized = interpolate(t, shape_hw, mode=interpolation, antialias=True)[0]
     return resized.permute(1, 2, 0).contiguous().numpy()
 
