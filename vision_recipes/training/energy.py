@@ -47,7 +47,7 @@ def processor_counters(folder: Path = POWERCAP) -> list[Counter]:  # Empty: ther
 # %% ../../nbs/training/14_energy.ipynb #e4e00009
 def gpu_counter(
     device: torch.device,
-) -> Counter | None:  # None: this GPU does not count, or nobody can ask it
+) -> Counter | None:  # None: nobody can ask this GPU
     "The counter of an NVIDIA GPU, by NVML"
     try:
         import pynvml
@@ -56,11 +56,17 @@ def gpu_counter(
     try:
         pynvml.nvmlInit()
         gpu = pynvml.nvmlDeviceGetHandleByUUID(f'GPU-{torch.cuda.get_device_properties(device).uuid}')
-        pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu)
     # without NVIDIA's driver; PyTorch before 2.5 names no id
     except (pynvml.NVMLError, AttributeError):
         return None
-    return Counter('gpu', lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1000)
+
+    def read() -> float | None:
+        try:
+            return pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1000  # it counts millijoules
+        except pynvml.NVMLError:  # an older GPU; or the driver, which must not end a training
+            return None
+
+    return Counter('gpu', read)
 
 # %% ../../nbs/training/14_energy.ipynb #e4e00011
 class EnergyMeter:
@@ -75,9 +81,11 @@ class EnergyMeter:
         device = torch.device(device)
         gpu = gpu_counter(device) if device.type == 'cuda' else None
         found = processor_counters(folder) + ([gpu] if gpu else [])
-        # what the earlier meter did not count stays unknown
-        self._counters = [counter for counter in found if before is None or counter.kind in before]
-        self._last = [counter.read() for counter in self._counters]
+        # what the earlier meter did not count stays unknown, and so does what cannot be read now
+        wanted = [counter for counter in found if before is None or counter.kind in before]
+        readings = [(counter, counter.read()) for counter in wanted]
+        self._counters = [counter for counter, joules in readings if joules is not None]
+        self._last = [joules for _, joules in readings if joules is not None]
         self._sums = {counter.kind: (before or {}).get(counter.kind, 0.0) for counter in self._counters}
 
     @property
