@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 
 os.environ.setdefault('VISION_RECIPES_PROGRESS', '0')
-from next_images import choose, read, run_sets, score, trained
-from vision_recipes.data.splits import split
+from next_images import choose, first_models, read, run_sets, score, trained
 from vision_recipes.metrics.clicks import ClickCosts, correction_acts, drawing_acts
 
 WAYS = 'random', 'next'
@@ -63,18 +62,12 @@ def try_set(name, args):
     begun, folder = time.time(), Path(tempfile.mkdtemp(dir=args.out))
     anns = read(name, args.out / name)
     print(f'{name}: {anns}')
-    for seed in range(args.seeds):
-        rest, test = split(anns, valid=0.3, seed=seed)
-        pool, valid = split(rest, valid=0.1, seed=seed)
-        labelled = np.zeros(len(pool), bool)
-        labelled[np.random.default_rng(seed).choice(len(pool), args.start, replace=False)] = True
-        run = trained(name, pool, labelled, valid, folder / f'{seed}-first', seed, args.epochs)
-        first = labelled, run, score(run, test)
+    for seed, parts, first in first_models(name, anns, args, folder):
         for way in args.ways:
-            try_way(way, first, (pool, valid, test), seed, name, args, folder / f'{seed}')
-    print(
-        f'   pool {len(pool)}, test {len(test)}; {run.task.metric}; {time.time() - begun:.0f} s', flush=True
-    )
+            try_way(way, first, parts, seed, name, args, folder / f'{seed}')
+    pool, _, test = parts
+    metric = first[1].task.metric
+    print(f'   pool {len(pool)}, test {len(test)}; {metric}; {time.time() - begun:.0f} s', flush=True)
 
 
 if __name__ == '__main__':

@@ -110,24 +110,29 @@ def curve(name, way, first, parts, seed, args, folder):
     return scores
 
 
-def try_set(name, args):
-    "Print the learning curves of a set"
-    begun, folder = time.time(), Path(tempfile.mkdtemp(dir=args.out))
-    anns = read(name, args.out / name)
-    curves = {way: [] for way in args.ways}
+def first_models(name, anns, args, folder):
+    "For each seed: it, (pool, valid, test), and (labelled, run, score) of a model of `args.start` images"
     for seed in range(args.seeds):
         rest, test = split(anns, valid=0.3, seed=seed)
         pool, valid = split(rest, valid=0.1, seed=seed)
         labelled = np.zeros(len(pool), bool)
         labelled[np.random.default_rng(seed).choice(len(pool), args.start, replace=False)] = True
         run = trained(name, pool, labelled, valid, folder / f'{seed}-first', seed, args.epochs)
-        first = labelled, run, score(run, test)
+        yield seed, (pool, valid, test), (labelled, run, score(run, test))
+
+
+def try_set(name, args):
+    "Print the learning curves of a set"
+    begun, folder = time.time(), Path(tempfile.mkdtemp(dir=args.out))
+    anns = read(name, args.out / name)
+    curves = {way: [] for way in args.ways}
+    for seed, parts, first in first_models(name, anns, args, folder):
         for way in args.ways:
-            scores = curve(name, way, first, (pool, valid, test), seed, args, folder / f'{seed}')
+            scores = curve(name, way, first, parts, seed, args, folder / f'{seed}')
             curves[way].append(scores)
             print(f'   {name}, seed {seed}, {way}: {" ".join(f"{s:.3f}" for s in scores)}', flush=True)
     sizes = ', '.join(str(args.start + args.add * k) for k in range(args.rounds + 1))
-    print(f'{name}: {run.task.metric} after {sizes} images, pool {len(pool)}, test {len(test)}')
+    print(f'{name}: {first[1].task.metric} after {sizes} images, pool {len(parts[0])}, test {len(parts[2])}')
     base = np.array(curves['random']) if 'random' in curves else None
     for way, rows in curves.items():
         rows = np.array(rows)
