@@ -16,7 +16,7 @@ POWERCAP = Path('/sys/class/powercap')  # Where Linux shows the counters, in mic
 
 
 class Counter(NamedTuple):
-    "A counter of energy that only grows"
+    "A counter of energy, which grows, and at times begins anew"
 
     kind: str  # What it belongs to: `cpu` or `gpu`
     read: Callable[[], float | None]  # Joules since a moment that does not matter; None: not to be had now

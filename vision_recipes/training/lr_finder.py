@@ -44,7 +44,7 @@ def suggested_rate(
     rates: list[float],  # Growing
     smoothed: list[float],  # Smoothed losses
 ) -> float:
-    "A quarter of the rate with the lowest smoothed loss, where training begins to fail; NaN: it never fell"
+    "A quarter of the rate with the lowest smoothed loss; NaN: it never fell"
     if not smoothed:
         return math.nan
     lowest = int(np.argmin(smoothed))
@@ -60,7 +60,7 @@ class LrCurve:
     losses: list[float]  # Of each step
     smoothed: list[float]  # The same, smoothed
     suggestion: float  # A rate for the peak of the schedule; NaN where the loss never fell
-    suggestions: tuple[float, ...] = ()  # Of all runs, of which this one's is in the middle
+    suggestions: tuple[float, ...] = ()  # Of the runs that have one, growing; this one's is in the middle
 
     def __repr__(self):
         tried = f'{len(self.rates)} steps with rates from {self.rates[0]:.1e} to {self.rates[-1]:.1e}'
@@ -77,7 +77,7 @@ class LrCurve:
         return lr_chart(self.rates, self.losses, self.smoothed, self.suggestion)
 
 # %% ../../nbs/training/06_lr_finder.ipynb #276db9a0
-# learning rates that are tried; a step of AdamW is about as long as the rate, and 0.1 spoils every network
+# learning rates that are tried. A step of AdamW is about as long as the rate; no set of our study wanted 0.1
 LOWEST, HIGHEST = 1e-6, 0.1
 _ADVICE = 'Look at the images and labels; `overfit` tells whether they can be learnt.'
 
@@ -116,7 +116,7 @@ def lr_find(
 
 # %% ../../nbs/training/06_lr_finder.ipynb #276db9b2
 def _middle(curves: list[LrCurve]) -> LrCurve:  # One of them
-    "The curve whose suggestion is in the middle, with the suggestions of all"
+    "The curve whose suggestion is in the middle (of an even number the lower), with the suggestions of all"
     known = sorted((c for c in curves if not math.isnan(c.suggestion)), key=lambda c: c.suggestion)
     suggestions = tuple(c.suggestion for c in known)
     if 2 * len(known) <= len(curves):
